@@ -133,13 +133,12 @@ class Stream {
   }
   uint64_t hidden() const { return extra_.expiring.hidden; }
   // Of those that are hidden: the fields, and the one with the earliest moment. The latter may miss
-  // one after a large trim, as long as RearmExpiry says that there are more.
+  // one after a large trim, and is asked again at the moment that RearmExpiry keeps.
   std::optional<EntryFields> FindHidden(StreamId id) const;
   std::optional<StreamId> FirstHidden();
   void RemoveHidden(StreamId id);
   // Stands in the agenda for the moment that comes next, which may be past while any are hidden.
-  // True when some are.
-  bool RearmExpiry();
+  void RearmExpiry();
 
   // What XTRIM, and XADD's options, ask for.
   struct TrimRule {

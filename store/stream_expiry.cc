@@ -124,7 +124,7 @@ void Stream::RemoveHidden(StreamId id) {
   Save();
 }
 
-bool Stream::RearmExpiry() {
+void Stream::RearmExpiry() {
   ExpiringState& state = extra_.expiring;
   int64_t next = 0;
   {
@@ -135,14 +135,12 @@ bool Stream::RearmExpiry() {
       next = Decode(rows.key()).at_ms;
     }
   }
-  bool more = next && next <= state.hidden_to_ms;
   // The clock may have been set back: what comes now is not to be taken for what was hidden.
-  if (!more) state.hidden_to_ms = 0;
+  if (!next || next > state.hidden_to_ms) state.hidden_to_ms = 0;
   Agenda(env_, keys_, key_).Move(Duty::kExpiry, 0, state.armed_ms, next);
   state.armed_ms = next;
   if (!next) state = ExpiringState();
   Save();
-  return more;
 }
 
 // ---- trimming

@@ -7,9 +7,6 @@
 namespace sluice {
 namespace {
 
-// How many entries of a group one call deals with (see stream_timer.cc).
-constexpr int kEntriesPerCall = 64;
-
 std::optional<std::string_view> Find(EntryFields fields, std::string_view name) {
   while (fields.left() > 0) {
     std::string_view field, value;
@@ -142,11 +139,12 @@ bool Delivery::Order(Pending* pending, EntryFields fields) {
   return true;
 }
 
-bool FireGroup(Call& call, std::string_view name, Stream* stream, uint32_t number, int64_t at_ms) {
+bool FireGroup(Call& call, std::string_view name, Stream* stream, uint32_t number, int64_t at_ms,
+               Slice* slice) {
   std::optional<ConsumerGroup> group = ConsumerGroup::FindNumber(stream, number);
   if (!group || group->extra().armed_ms != at_ms) return false;
   Delivery delivery(call, name, *stream, *group);
-  for (int i = 0; i < kEntriesPerCall; ++i) {
+  while (slice->Take()) {
     std::optional<Pending> due = group->FirstDue(at_ms);
     if (!due) break;
     Fall(delivery, *due);

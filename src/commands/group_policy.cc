@@ -172,7 +172,7 @@ void AddGroupPolicyRows(Rows* rows) {
        "[BURST=burst:int])]",
        "Sets what becomes of entries that are given out and not acknowledged, which are "
        "given out, in what order and how fast.",
-       "8.8.0",
+       kSinceSluice,
        "O(1), O(N) with N pending entries when the first VISIBILITY or another ORDERBY "
        "is set.",
        Group::kStream,
@@ -183,7 +183,7 @@ void AddGroupPolicyRows(Rows* rows) {
   rows->push_back({"xinfo|policy",
                    "key group",
                    "Tells a group's delivery policy and its counters.",
-                   "8.8.0",
+                   kSinceSluice,
                    "O(log N)",
                    Group::kStream,
                    4,

@@ -221,7 +221,7 @@ void AddIdempotenceRows(Rows* rows) {
        "key",
        "Lists producers that number their messages: how far each has come, and how many "
        "numbers it left out.",
-       "8.8.0",
+       kSinceSluice,
        "O(N)",
        Group::kStream,
        3,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/commands/families.h"
+#include "src/commands/slice.h"
 
 namespace sluice {
 namespace {
@@ -157,7 +158,8 @@ void FireListTimer(Call& call, Key* key) {
   int64_t fired_ms = key->timer_ms;
   LeaseEnding ending(call, key);
   int64_t moment_ms = 0;
-  for (int i = 0; i < kLeasesOfOneMoment; ++i) {
+  Slice slice(call, kLeasesOfOneMoment);
+  for (int i = 0; slice.Take(); ++i) {
     std::optional<Lease> lease = ending.leases().FirstDue();
     if (!lease || lease->due_ms > call.now_ms()) break;
     if (i >= kLeasesPerCall && lease->due_ms != moment_ms) break;

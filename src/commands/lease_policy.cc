@@ -94,7 +94,7 @@ void AddLeasePolicyRows(Rows* rows) {
                    "[MAXLEN=length:int]",
                    "Sets what becomes of elements that are taken under a lease and not "
                    "acknowledged, how fast a list gives elements out and how many it takes.",
-                   "8.8.0",
+                   kSinceSluice,
                    "O(1)",
                    Group::kList,
                    -4,
@@ -104,7 +104,7 @@ void AddLeasePolicyRows(Rows* rows) {
   rows->push_back({"llease|policy",
                    "key",
                    "Tells a list's settings and what it counts.",
-                   "8.8.0",
+                   kSinceSluice,
                    "O(1)",
                    Group::kList,
                    3,

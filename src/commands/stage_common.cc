@@ -9,9 +9,8 @@ namespace {
 
 // What became of an entry is known for so long.
 constexpr int64_t kRememberMs = 3'600'000;
-// How much one call of the timer does: clients are served in between.
-constexpr int kEntriesPerCall = 64;
-constexpr size_t kBytesPerCall = 1 << 20;
+// How many entries whose fate nobody asks for any more one call of the timer forgets.
+constexpr int kForgottenPerCall = 64;
 // An entry that cannot enter its stream tries again after so long.
 constexpr int64_t kTryAgainMs = 60'000;
 
@@ -77,13 +76,11 @@ bool EnterStream(Call& call, std::string_view name, Stream* stream, const Staged
   return true;
 }
 
-void FireStages(Call& call, std::string_view name, Stream* stream) {
+void FireStages(Call& call, std::string_view name, Stream* stream, Slice* slice) {
   Stages stages(stream);
-  size_t bytes = 0;
-  for (int i = 0; i < kEntriesPerCall && bytes < kBytesPerCall; ++i) {
+  while (slice->Take()) {
     std::optional<Staged> due = stages.FirstDue(call.now_ms());
     if (!due) break;
-    bytes += due->fields_row.size();
     StreamId id;
     if (!due->prepared()) {
       if (EnterStream(call, name, stream, *due, &id)) continue;
@@ -101,7 +98,7 @@ void FireStages(Call& call, std::string_view name, Stream* stream) {
       call.Changed(name, "");
     }
   }
-  stages.Forget(call.now_ms(), kEntriesPerCall);
+  stages.Forget(call.now_ms(), kForgottenPerCall);
   stages.Rearm();
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "src/commands/slice.h"
 #include "src/commands/stream_common.h"
 #include "store/idempotence.h"
 
@@ -31,9 +32,6 @@ struct Lifetime {
 };
 // Reads one of these from args[*i] on, which names it; false after replying an error.
 bool ReadLifetime(Call& call, size_t* i, Lifetime* lifetime);
-// Puts away some of what has expired: a stream's moment in the agenda has come. True when there is
-// more.
-bool BuryExpired(Call& call, std::string_view name, Stream* stream);
 
 // What becomes of the groups' references to entries that are to be deleted: they stay, or go too;
 // or only entries without any are deleted.
@@ -65,9 +63,15 @@ bool AnswerDuplicate(Call& call, Key* key, const IdempotenceOptions& options,
 void Remember(Call& call, Stream* stream, const IdempotenceOptions& options,
               std::span<const std::string_view> pairs, StreamId id);
 
-// What falls due among the staged entries (stage_common.h), a slice of it.
-void FireStages(Call& call, std::string_view name, Stream* stream);
-// What falls due in a group at a moment of the agenda. False when there is no such group.
-bool FireGroup(Call& call, std::string_view name, Stream* stream, uint32_t number, int64_t at_ms);
+// What falls due in a stream, as much of it as the slice has room for. The rest keeps its moment in
+// the agenda.
+//
+// Entries whose time is over are put away.
+void BuryExpired(Call& call, std::string_view name, Stream* stream, Slice* slice);
+// Staged entries (stage_common.h) enter the stream, or may be asked about.
+void FireStages(Call& call, std::string_view name, Stream* stream, Slice* slice);
+// A group's pending entries. False when there is no such group.
+bool FireGroup(Call& call, std::string_view name, Stream* stream, uint32_t number, int64_t at_ms,
+               Slice* slice);
 
 }  // namespace sluice

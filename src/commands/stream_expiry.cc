@@ -9,10 +9,6 @@
 namespace sluice {
 namespace {
 
-// How many entries, and how many bytes of effects, one slice may come to.
-constexpr int kEntriesPerSlice = 256;
-constexpr size_t kBytesPerSlice = 1 << 20;
-
 // The groups that want to know: those with a policy.
 class Mourners {
  public:
@@ -70,17 +66,16 @@ bool ReadLifetime(Call& call, size_t* i, Lifetime* lifetime) {
   return true;
 }
 
-bool BuryExpired(Call& call, std::string_view name, Stream* stream) {
+void BuryExpired(Call& call, std::string_view name, Stream* stream, Slice* slice) {
   Mourners groups(call, name, stream);
-  size_t most_bytes = call.store().batch_bytes() + kBytesPerSlice;
-  for (int i = 0; i < kEntriesPerSlice && call.store().batch_bytes() < most_bytes; ++i) {
+  while (slice->Take()) {
     std::optional<StreamId> id = stream->FirstHidden();
     if (!id) break;
     groups.Tell(stream, *id);
     stream->RemoveHidden(*id);
   }
   groups.Save();
-  return stream->RearmExpiry();
+  stream->RearmExpiry();
 }
 
 }  // namespace sluice

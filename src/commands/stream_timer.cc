@@ -5,14 +5,10 @@
 
 namespace sluice {
 
-// How many things one call does: a moment at which a million fall due comes again and again, and
-// clients are served in between.
-constexpr int kDutiesPerCall = 64;
-
 void FireStreamTimer(Call& call, Key* key) {
   int64_t fired_ms = key->timer_ms;
   Agenda agenda(call.env(), &call.keys(), key);
-  for (int i = 0; i < kDutiesPerCall; ++i) {
+  for (Slice slice(call); slice.Take();) {
     std::optional<Agenda::Item> item = agenda.First();
     if (!item || item->at_ms > fired_ms) break;
     Stream stream = OpenStream(call, key);
@@ -20,12 +16,10 @@ void FireStreamTimer(Call& call, Key* key) {
       Idempotence(&stream).Expire(item->number, item->at_ms, call.now_ms(),
                                   IdempotenceLimits(call));
     } else if (item->duty == Duty::kStages) {
-      // A slice, which is more than other duties are.
-      FireStages(call, key->name, &stream);
-      break;
+      FireStages(call, key->name, &stream, &slice);
     } else if (item->duty == Duty::kExpiry) {
-      if (BuryExpired(call, key->name, &stream)) break;
-    } else if (!FireGroup(call, key->name, &stream, item->number, item->at_ms)) {
+      BuryExpired(call, key->name, &stream, &slice);
+    } else if (!FireGroup(call, key->name, &stream, item->number, item->at_ms, &slice)) {
       agenda.Move(item->duty, item->number, item->at_ms, 0);
     }
   }

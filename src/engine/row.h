@@ -122,6 +122,9 @@ using Handler = void (*)(Call&);
 // as it was is taken off.
 using TimerHandler = void (*)(Call&, Key*);
 
+// Row::since of what Redis does not have: the version of Sluice that brought it.
+inline constexpr std::string_view kSinceSluice = "0.1.0";
+
 struct Row {
   // Lower case; of a subcommand "container|name".
   std::string_view name;

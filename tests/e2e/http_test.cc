@@ -158,7 +158,7 @@ TEST_SUITE("metrics") {
     CHECK(!refused.starts_with("HTTP/1.1 200"));
     Client c(server.port());
     CHECK(c("CLIENT PAUSE 60000 ALL") == "OK");
-    CHECK(Ask(port, "GET", "/metrics").starts_with("HTTP/1.1 "));
+    CHECK(Ask(port, "GET", "/metrics").starts_with("HTTP/1.1 503 "));
     CHECK(c("CLIENT UNPAUSE") == "OK");
     CHECK(Ask(port, "GET", "/metrics").starts_with("HTTP/1.1 200 OK\r\n"));
   }
