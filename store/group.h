@@ -119,7 +119,8 @@ class ConsumerGroup {
   // ---- entries in order of a field's values (group_order.cc)
   // Makes `id` the one that stands for a value. False when another does.
   bool TakeValue(uint64_t value, StreamId id);
-  // `id` gives its value back, and the next who waits for it has its turn.
+  // `id` stands for a value no more, and the next who waits for it has its turn; or it waits no
+  // more.
   void FreeValue(uint64_t value, StreamId id);
   // Lets `id`, which is not pending, wait until its value is free.
   void PassOver(StreamId id, uint64_t value);
@@ -176,7 +177,8 @@ class ConsumerGroup {
   void ChangeQueues(const Pending& before, const Pending& after);
   void Count(const Pending& pending, int64_t change);
   size_t QueueRows(const Pending& pending, RowKey* rows) const;
-  std::optional<StreamId> PopParked(uint64_t value);
+  std::optional<StreamId> FirstWaiting(uint64_t value) const;
+  bool Unpark(StreamId id);
   RowKey ValueRow(uint64_t value) const;
   RowKey ValueRow(uint64_t value, StreamId id) const;
   std::optional<StreamId> FirstOf(Queue queue) const;

@@ -65,26 +65,30 @@ void ConsumerGroup::Park(const Pending& before, uint64_t value, Consumer* held) 
   Change(before, after, held);
 }
 
-// The next who waits for the value stands for it now. nullopt: nobody waits, or somebody stands.
-std::optional<StreamId> ConsumerGroup::PopParked(uint64_t value) {
+// The first who waits for a value for which nobody stands.
+std::optional<StreamId> ConsumerGroup::FirstWaiting(uint64_t value) const {
   RowKey prefix = ValueRow(value);
-  std::optional<StreamId> next;
-  {
-    Cursor rows(env(), Table::kOrder);
-    for (bool more = rows.SeekAtLeast(prefix); more && rows.key().starts_with(prefix.view());
-         more = rows.Next()) {
-      if (rows.value().front() == kStands) return std::nullopt;
-      if (!next) next = IdAt(rows.key().data() + prefix.size());
-      // One that stands is the oldest but for those that were sent back behind it.
-      if (rows.value().front() == kPassedOver) break;
-    }
-  }
-  return next;
+  Cursor rows(env(), Table::kOrder);
+  if (!rows.SeekAtLeast(prefix) || !rows.key().starts_with(prefix.view())) return std::nullopt;
+  return IdAt(rows.key().data() + prefix.size());
+}
+
+// Sends a parked entry on. XCLAIM may have given it to somebody meanwhile, out of order: he keeps
+// it. False when it is not pending.
+bool ConsumerGroup::Unpark(StreamId id) {
+  std::optional<Pending> pending = FindPending(id);
+  if (!pending) return false;
+  if (pending->place == Place::kParked) Release(*pending, pending->deliveries, 0, nullptr);
+  return true;
 }
 
 void ConsumerGroup::FreeValue(uint64_t value, StreamId id) {
-  if (!env()->Delete(Table::kOrder, ValueRow(value, id))) return;
-  while (std::optional<StreamId> next = PopParked(value)) {
+  std::optional<std::string_view> state = env()->Get(Table::kOrder, ValueRow(value, id));
+  if (!state) return;
+  bool stood = state->front() == kStands;
+  env()->Delete(Table::kOrder, ValueRow(value, id));
+  if (!stood) return;  // somebody else does
+  while (std::optional<StreamId> next = FirstWaiting(value)) {
     RowKey row = ValueRow(value, *next);
     bool pending = env()->Get(Table::kOrder, row)->front() == kParked;
     RowKey passed_over = QueueRow(Queue::kPassedOver).U64(next->ms).U64(next->seq);
@@ -97,9 +101,7 @@ void ConsumerGroup::FreeValue(uint64_t value, StreamId id) {
     }
     env()->Put(Table::kOrder, row, Byte(kStands));
     if (pending) {
-      if (std::optional<Pending> parked = FindPending(*next)) {
-        return Release(*parked, parked->deliveries, 0, nullptr);
-      }
+      if (Unpark(*next)) return;
       env()->Delete(Table::kOrder, row);
       continue;
     }
@@ -189,9 +191,7 @@ void ConsumerGroup::UnparkAll() {
       ++extra_.unparked;
       news_ = true;
     } else if (state == kParked) {
-      if (std::optional<Pending> parked = FindPending(id)) {
-        Release(*parked, parked->deliveries, 0, nullptr);
-      }
+      Unpark(id);
     }
   }
 }

@@ -103,6 +103,8 @@ void XgroupSetid(Call& call) {
   group->SetCursor(id, options.entries_read);
   group->Save();
   call.Noted(call.args[2], "xgroup-setid");
+  // Redis tells nobody. Under a policy, what may be given out wakes whoever waits for it.
+  if (group->extra().has_policy()) call.Ready(call.args[2]);
   call.reply.Ok();
 }
 

@@ -197,6 +197,7 @@ void Xclaim(Call& call) {
 
   size_t mark = call.reply.BeginArray(options.ids.size());
   size_t n = 0;
+  bool newly_held = false;
   for (StreamId id : options.ids) {
     std::optional<Pending> pending = group->FindPending(id);
     std::optional<EntryFields> fields = stream->Find(id);
@@ -208,6 +209,7 @@ void Xclaim(Call& call) {
       pending = Pending{.id = id, .delivered_ms = now, .deliveries = 1};
     if (!pending) continue;
     bool owned = pending->consumer != 0;
+    newly_held |= !owned;
     if (owned && options.min_idle_ms > 0 && IdleMs(call, *pending) < options.min_idle_ms) continue;
     ReplyClaimed(call, id, *fields, options.just_id);
     uint64_t deliveries = options.just_id ? pending->deliveries : pending->next_deliveries();
@@ -221,6 +223,8 @@ void Xclaim(Call& call) {
   call.reply.EndArray(mark, n);
   group->SaveConsumer(consumer);
   SavePending(call, &*group);
+  // XREADGROUP CLAIM may wait for what is held to be idle for long enough.
+  if (newly_held) call.Ready(call.args[1]);
 }
 
 // How many pending entries XAUTOCLAIM looks at for each that it may claim.

@@ -1,4 +1,5 @@
 // XREADGROUP of one stream: a consumer's history, entries that are given out again, new ones.
+#include <set>
 #include <utility>
 
 #include "src/commands/group_delivery.h"
@@ -22,6 +23,7 @@ struct Reading {
   EntryList& list;
   std::vector<StreamId>* for_good = nullptr;  // notes what NOACK gives out, if anyone asks
   bool out_of_tokens = false;
+  std::set<StreamId> ahead = {};  // given out again, in front of the cursor
 
   ConsumerGroup& group() { return delivery.group; }
   Stream& stream() { return delivery.stream; }
@@ -51,7 +53,9 @@ struct Reading {
     int64_t idle_ms = std::max<int64_t>(now() - pending.delivered_ms, 0);
     Show(pending.id, fields, idle_ms, pending.deliveries);
     group().Reassign(pending, &consumer, now(), pending.next_deliveries());
-    if (delivery.has_policy() && pending.deliveries > 0) ++group().extra().redelivered;
+    if (!delivery.has_policy()) return;
+    if (pending.deliveries > 0) ++group().extra().redelivered;
+    if (pending.id > group().last_id()) ahead.insert(pending.id);
   }
 };
 
@@ -111,17 +115,18 @@ void ReadReady(Reading& r) {
   }
 }
 
-// A first delivery; the entry's value, if it has one, is taken already.
+// A first delivery; the entry's value, if it has one, is taken already. It may be pending all the
+// same: the cursor has been set back, or XNACK or XCLAIM was ahead of it.
 void GiveNew(Reading& r, StreamId id, EntryFields fields, std::optional<uint64_t> value) {
   r.Show(id, fields);
+  if (!r.options.no_ack && !value) return r.group().Deliver(id, &r.consumer, r.now());
+  Pending before = r.group().FindPending(id).value_or(Pending{.id = id});
   if (r.options.no_ack) {
     if (r.for_good) r.for_good->push_back(id);
-    if (value) r.group().FreeValue(*value, id);
+    bool keeps = before.ordered && before.value == value;
+    if (value && !keeps) r.group().FreeValue(*value, id);
     return;
   }
-  if (!value) return r.group().Deliver(id, &r.consumer, r.now());
-  Pending before{.id = id};
-  if (std::optional<Pending> found = r.group().FindPending(id)) before = *found;
   before.ordered = true;
   before.value = *value;
   r.group().Reassign(before, &r.consumer, r.now(), 1);
@@ -148,16 +153,18 @@ void ReadUnparked(Reading& r) {
   }
 }
 
-// The cursor has come to it. False when it is passed by: it does not pass the filters, or waits for
-// others of the same value.
+// The cursor has come to it. False when it is passed by: it stands in the reply already, does not
+// pass the filters, or waits for others of the same value.
 bool TakeNew(Reading& r, StreamId id, EntryFields fields) {
+  if (r.ahead.count(id)) return false;
   if (!r.delivery.Passes(fields)) {
     ++r.group().extra().filtered;
     return false;
   }
   std::optional<uint64_t> value = r.delivery.ValueOf(fields);
   if (value && !r.group().TakeValue(*value, id)) {
-    r.group().PassOver(id, *value);
+    // One that is pending comes by itself, or is dead.
+    if (!r.group().FindPending(id)) r.group().PassOver(id, *value);
     return false;
   }
   GiveNew(r, id, fields, value);

@@ -163,6 +163,78 @@ TEST_CASE_FIXTURE(Fixture, "ORDERBY has one entry of each value in flight") {
   CHECK_FALSE(Cursor(&server.store().env(), Table::kDue).First());
 }
 
+TEST_CASE_FIXTURE(Fixture, "ORDERBY, and a cursor that is set back") {
+  c("XGROUP CREATE s g $ MKSTREAM");
+  c("XGROUP CFGSET s g ORDERBY k");
+  Add(2, "k a");
+  std::string first = Entry(1, "\"k\", \"a\""), second = Entry(2, "\"k\", \"a\"");
+  CHECK(Read() == Entries(first));
+  SUBCASE("what is dead stays where it is") {
+    c("XNACK s g FATAL IDS 1 1-1");
+    CHECK(Read() == Entries(second));
+    c("XGROUP SETID s g 0");
+    CHECK(Read() == Entries(second));
+    CHECK(Info("dead") == "1");
+    CHECK(Info("parked") == "0");
+  }
+  SUBCASE("what is in flight is read once more, by one who does not acknowledge") {
+    c("XGROUP SETID s g 0");
+    CHECK(Read("COUNT 1 NOACK") == Entries(first));
+    CHECK(Read() == "(nil)");
+  }
+  c("XACK s g 1-1 2-1");
+  Read("NOACK");
+  CHECK_FALSE(Cursor(&server.store().env(), Table::kOrder).First());
+  CHECK_FALSE(Cursor(&server.store().env(), Table::kDue).First());
+}
+
+TEST_CASE_FIXTURE(Fixture, "ORDERBY, and entries that are taken ahead of their turn") {
+  c("XGROUP CREATE s g $ MKSTREAM");
+  c("XGROUP CFGSET s g ORDERBY k");
+  Add(3, "k a");
+  std::string first = Entry(1, "\"k\", \"a\""), second = Entry(2, "\"k\", \"a\"");
+  SUBCASE("an older one that waits is not let go by a younger one that waits no more") {
+    c("XNACK s g SILENT IDS 1 2-1 FORCE");
+    CHECK(Read() == Entries(second));
+    CHECK(Info("parked") == "2");
+    c("XNACK s g SILENT IDS 1 3-1 FORCE");
+    CHECK(Read() == "(nil)");
+    CHECK(Info("parked") == "2");
+  }
+  SUBCASE("who has claimed one keeps it when its turn has come") {
+    CHECK(Read("COUNT 1") == Entries(first));
+    c("XNACK s g SILENT IDS 1 2-1 FORCE");
+    CHECK(Read() == "(nil)");
+    CHECK(Info("parked") == "2");
+    CHECK(c("XCLAIM s g x 0 2-1 JUSTID") == "[\"2-1\"]");
+    CHECK(c("XACK s g 1-1") == "(integer) 1");
+    CHECK(Read() == "(nil)");
+    CHECK(Info("in-flight") == "1");
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reader that waits is told when the cursor is set back") {
+  c("XGROUP CREATE s g $ MKSTREAM");
+  c("XGROUP CFGSET s g MAXPENDING 10");
+  Add(1);
+  Read("NOACK");
+  CHECK(a("XREADGROUP GROUP g a BLOCK 0 STREAMS s >") == "(blocked)");
+  c("XGROUP SETID s g 0");
+  CHECK(a.Take() == Entries(Entry(1)));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reader that waits to claim sees what XCLAIM has given to somebody") {
+  c("XGROUP CREATE s g $ MKSTREAM");
+  Add(1);
+  Read("NOACK");
+  CHECK(a("XREADGROUP GROUP g a BLOCK 0 CLAIM 100 STREAMS s >") == "(blocked)");
+  c("XCLAIM s g b 0 1-1 FORCE JUSTID");
+  server.AdvanceMs(99);
+  CHECK(a.Take() == "(blocked)");
+  server.AdvanceMs(1);
+  CHECK(a.Take() == "[[\"s\", [[\"1-1\", [\"f\", \"v\"], (integer) 100, (integer) 1]]]]");
+}
+
 TEST_CASE_FIXTURE(Fixture, "FILTER leaves out what does not match") {
   c("XGROUP CREATE s g $ MKSTREAM");
   c("XGROUP CFGSET s g FILTER type 2 order.* refund FILTER country 1 d?");
