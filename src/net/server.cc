@@ -15,13 +15,14 @@ Result<std::unique_ptr<Server>> Server::Open(Config config, const Clock* clock, 
   std::unique_ptr<Server> server(new Server(std::move(config), clock, log));
   // The store first: a second server on the same directory is told about the directory.
   if (Status status = server->OpenStore(); !status.ok()) return status;
-  if (Status status = server->OpenListeners(); !status.ok()) return status;
   const Config& c = server->config_;
   if (c.metrics_port > 0) {
     auto http = HttpServer::Open(server.get(), c.metrics_bind, static_cast<int>(c.metrics_port));
     if (!http.ok()) return http.status();
     server->http_ = std::move(http.value());
   }
+  // Last, so that nobody can connect to a server that then refuses to start.
+  if (Status status = server->OpenListeners(); !status.ok()) return status;
   return server;
 }
 
